@@ -1,0 +1,2 @@
+//! The kingpost command.
+fn main() {}

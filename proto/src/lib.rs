@@ -1,0 +1,1 @@
+//! Wire protocols spoken by several parts.
