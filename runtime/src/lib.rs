@@ -1,1 +1,27 @@
-//! OCI runtime library.
+//! Runs pods and their containers: from an OCI runtime specification to processes in namespaces and cgroups.
+//!
+//! A [`Runtime`] starts one shim process per [`Pod`]. The shim is the parent of the pod's containers, holds the
+//! pod's namespaces, stdio and log files, records exits, and outlives the process that uses this library, which
+//! takes its pods over again with [`Runtime::reconnect`]. All that can fail is prepared here (cgroups, detached
+//! mounts, seccomp programs, resolved fields) and handed to the shim as one plan of syscalls.
+//!
+//! Nothing here executes another program than the shim.
+
+mod cgroup;
+mod error;
+mod exec;
+mod pod;
+mod runtime;
+mod seccomp;
+mod spec;
+
+pub use cgroup::{CgroupError, CgroupLayout, CgroupPaths};
+pub use error::{Error, Result, StartError, StartFailure};
+pub use exec::Exec;
+pub use pod::{Pod, SignalTarget};
+pub use runtime::{Gone, Reconnected, Runtime, RuntimeConfig};
+pub use seccomp::{SeccompError, compile as compile_seccomp};
+pub use spec::{
+    AttachSpec, Attachment, ContainerSpec, ContainerState, Event, ExecIo, ExecSpec, ExitRecord, IdMapping,
+    IdMappings, LogFile, NetMode, NsMode, PodResources, PodSpec, Rootfs, Started, Status, TerminalSize,
+};
