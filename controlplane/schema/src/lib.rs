@@ -17,7 +17,9 @@ mod openapi;
 mod patch;
 mod protobuf;
 mod request;
+mod scalar;
 mod table;
+mod zero;
 
 pub use managed::{Conflict, ManagedFieldsError, Writer, apply, track};
 pub use openapi::{
@@ -25,7 +27,10 @@ pub use openapi::{
 };
 pub use patch::{PatchError, json_merge_patch, json_patch, strategic_merge};
 pub use protobuf::{ProtobufError, Unknown, decode_protobuf, encode_protobuf};
-pub use request::{DecodeError, Decoded, FieldValidation, decode_json, decode_value, decode_yaml, read_type};
+pub use request::{
+    DecodeError, Decoded, FieldValidation, decode_json, decode_value, decode_yaml, read_json, read_type,
+    read_yaml, unrecognized_message,
+};
 pub use table::{
     Field, ListKind, Member, ObjectType, PatchKind, Presence, Shape, TypeRef, kind, kinds, type_named,
 };
