@@ -25,12 +25,16 @@ pub use managed::{Conflict, ManagedFieldsError, Writer, apply, track};
 pub use openapi::{
     ApiResource, ApiSubresource, openapi_v2, openapi_v2_protobuf, openapi_v3, openapi_v3_index,
 };
-pub use patch::{PatchError, json_merge_patch, json_patch, strategic_merge};
-pub use protobuf::{ProtobufError, Unknown, decode_protobuf, encode_protobuf};
+pub use patch::{PatchError, json_merge_patch, json_patch, read_patch, strategic_merge};
+pub use protobuf::{
+    ProtobufError, Unknown, decode_protobuf, decode_protobuf_message, encode_protobuf,
+    encode_protobuf_message, protobuf_watch_frame,
+};
 pub use request::{
     DecodeError, Decoded, FieldValidation, decode_json, decode_value, decode_yaml, read_json, read_type,
     read_yaml, unrecognized_message,
 };
 pub use table::{
-    Field, ListKind, Member, ObjectType, PatchKind, Presence, Shape, TypeRef, kind, kinds, type_named,
+    Field, ListKind, Member, ObjectType, PatchKind, Presence, Shape, TypeRef, kind, kind_of, kinds,
+    type_named,
 };

@@ -1,19 +1,17 @@
 //! Kubernetes protobuf: the `k8s\0` envelope and the messages in it.
+//!
+//! The messages are those of upstream's `generated.proto`, encoded byte for byte as upstream's generated code does: values
+//! are written also when they are zero, fields in the order of their numbers, map keys sorted.
+
+mod decode;
+mod encode;
+mod envelope;
+mod wire;
 
 use serde_json::Value;
 
+pub use self::envelope::Unknown;
 use crate::table::TypeRef;
-
-/// What the envelope (`runtime.Unknown`) says of its content.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Unknown {
-    /// `apiVersion` of the object.
-    pub api_version: String,
-    /// `kind` of the object.
-    pub kind: String,
-    /// The message.
-    pub raw: Vec<u8>,
-}
 
 /// Why bytes are not an object, or an object has no protobuf form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,15 +43,22 @@ pub enum ProtobufError {
     },
 }
 
-/// Decodes an enveloped body. `default` is the type when the envelope names none (`DeleteOptions` and the like).
+/// Decodes an enveloped body. `default` is the type when the envelope names none.
 ///
 /// The value carries `apiVersion` and `kind` where the envelope does, and has the form that [`crate::decode_json`] gives.
 ///
 /// # Errors
-/// [`ProtobufError`]; never panics, nesting and sizes are bounded.
+/// [`ProtobufError`]; never panics, nesting and sizes are bounded by the body's length.
 pub fn decode_protobuf(body: &[u8], default: Option<TypeRef>) -> Result<(TypeRef, Value), ProtobufError> {
-    let _ = (body, default);
-    Err(ProtobufError::Malformed("not supported yet".into()))
+    decode::enveloped(body, default)
+}
+
+/// Decodes a message of type `ty` that stands without envelope.
+///
+/// # Errors
+/// As [`decode_protobuf`].
+pub fn decode_protobuf_message(ty: TypeRef, message: &[u8]) -> Result<Value, ProtobufError> {
+    decode::message(ty, message)
 }
 
 /// Encodes an object of type `ty` with its envelope; `apiVersion` and `kind` are taken from the value.
@@ -61,6 +66,32 @@ pub fn decode_protobuf(body: &[u8], default: Option<TypeRef>) -> Result<(TypeRef
 /// # Errors
 /// [`ProtobufError::Shape`] when the value does not have the shape of its type.
 pub fn encode_protobuf(ty: TypeRef, value: &Value) -> Result<Vec<u8>, ProtobufError> {
-    let _ = (ty, value);
-    Err(ProtobufError::Malformed("not supported yet".into()))
+    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+    envelope::encode(text("apiVersion"), text("kind"), |out| encode::message(ty, value, out))
 }
+
+/// Encodes an object of type `ty` without envelope.
+///
+/// # Errors
+/// As [`encode_protobuf`].
+pub fn encode_protobuf_message(ty: TypeRef, value: &Value) -> Result<Vec<u8>, ProtobufError> {
+    let mut out = Vec::new();
+    encode::message(ty, value, &mut out)?;
+    Ok(out)
+}
+
+/// One frame of a watch in protobuf (`application/vnd.kubernetes.protobuf;stream=watch`): four bytes of length, then a
+/// `WatchEvent` around `object`, which [`encode_protobuf`] made.
+#[must_use]
+pub fn protobuf_watch_frame(event_type: &str, object: &[u8]) -> Vec<u8> {
+    let mut event = Vec::with_capacity(object.len() + 32);
+    wire::put_bytes(1, event_type.as_bytes(), &mut event);
+    wire::put_nested(2, &mut event, |out| wire::put_bytes(1, object, out));
+    let length = u32::try_from(event.len()).unwrap_or(u32::MAX);
+    let mut frame = length.to_be_bytes().to_vec();
+    frame.append(&mut event);
+    frame
+}
+
+#[cfg(test)]
+mod tests;

@@ -124,7 +124,12 @@ pub fn read_yaml(body: &[u8]) -> Result<Value, DecodeError> {
 /// # Errors
 /// [`DecodeError::Syntax`] with the text of Go's decoder.
 pub fn read_json(body: &[u8]) -> Result<Value, DecodeError> {
-    Decoder::new(body, false).decode_any().map_err(DecodeError::Syntax)
+    Decoder::new(body, false).decode_any().map(|(value, _)| value).map_err(DecodeError::Syntax)
+}
+
+/// As [`read_json`]; the second part names the fields that occur twice.
+pub(crate) fn read_json_strictly(body: &[u8]) -> Result<(Value, Vec<String>), DecodeError> {
+    Decoder::new(body, true).decode_any().map_err(DecodeError::Syntax)
 }
 
 /// Passes a value (a patched object, say) through the typed decoding of `ty`.

@@ -1,6 +1,6 @@
 //! The shape of the table: types, fields, and how they are found.
 
-use std::ptr;
+use std::{fmt, ptr};
 
 #[path = "types/index.generated.rs"]
 mod types;
@@ -8,8 +8,7 @@ mod types;
 /// A type of the table.
 pub type TypeRef = &'static ObjectType;
 
-/// A struct type of the Kubernetes API.
-#[derive(Debug)]
+/// A struct type of the Kubernetes API. Each stands in the table once: two are equal when they are the same static.
 pub struct ObjectType {
     /// OpenAPI model name, such as `io.k8s.api.core.v1.Pod`.
     pub name: &'static str,
@@ -21,6 +20,20 @@ pub struct ObjectType {
     pub wire: &'static [Member],
     /// Upstream treats the struct as one unit in server-side apply (`x-kubernetes-map-type: atomic`).
     pub atomic: bool,
+}
+
+impl PartialEq for ObjectType {
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self, other)
+    }
+}
+
+impl Eq for ObjectType {}
+
+impl fmt::Debug for ObjectType {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name)
+    }
 }
 
 impl ObjectType {
@@ -35,12 +48,6 @@ impl ObjectType {
     #[must_use]
     pub fn short_name(&self) -> &'static str {
         self.go_name.rsplit('.').next().unwrap_or(self.go_name)
-    }
-
-    /// Whether both are the same type.
-    #[must_use]
-    pub fn is(&self, other: &ObjectType) -> bool {
-        ptr::eq(self, other)
     }
 }
 
@@ -65,6 +72,13 @@ pub fn kind(group: &str, version: &str, kind: &str) -> Option<TypeRef> {
         "WatchEvent",
     ];
     find(group, version).or_else(|| if EVERYWHERE.contains(&kind) { find("", "v1") } else { None })
+}
+
+/// The type of an object's `apiVersion` and `kind`.
+#[must_use]
+pub fn kind_of(api_version: &str, kind_name: &str) -> Option<TypeRef> {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    kind(group, version, kind_name)
 }
 
 /// Every kind of the table as (group, version, kind, type), sorted.

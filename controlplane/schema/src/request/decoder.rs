@@ -34,6 +34,8 @@ enum Step<'a> {
 pub(super) struct Decoder<'a> {
     lexer: Lexer<'a>,
     strict: bool,
+    /// Whether duplicate fields are looked for where no type is known.
+    untyped: bool,
     depth: usize,
     path: Vec<Step<'a>>,
     /// The structs and fields that the cursor is in: Go names them in type errors.
@@ -55,6 +57,7 @@ impl<'a> Decoder<'a> {
         Self {
             lexer: Lexer::new(data),
             strict,
+            untyped: false,
             depth: 0,
             path: Vec::new(),
             context: Vec::new(),
@@ -73,11 +76,12 @@ impl<'a> Decoder<'a> {
         Ok((value, Findings { strict_errors: self.strict_errors, mismatch }))
     }
 
-    /// Decodes a text of any shape.
-    pub(super) fn decode_any(mut self) -> Result<Value> {
+    /// Decodes a text of any shape; the second part says which fields occur twice, if the decoder is strict.
+    pub(super) fn decode_any(mut self) -> Result<(Value, Vec<String>)> {
+        self.untyped = true;
         let value = self.any()?;
         self.lexer.end()?;
-        Ok(value)
+        Ok((value, self.strict_errors))
     }
 
     /// Decodes a value of a shape; `None` is null or a value that was refused. `go_type` is Go's name of the type where it
@@ -313,8 +317,14 @@ impl<'a> Decoder<'a> {
         self.lexer.advance();
         let mut more = self.lexer.first_member()?;
         while more {
-            let key = self.lexer.key()?.into_owned();
-            object.insert(key, self.any()?);
+            let key = self.lexer.key()?;
+            if self.untyped && object.contains_key(key.as_ref()) {
+                self.strict_error("duplicate", &key);
+            }
+            self.path.push(Step::Key(key.clone()));
+            let value = self.any()?;
+            self.path.pop();
+            object.insert(key.into_owned(), value);
             more = self.lexer.next_member()?;
         }
         Ok(Value::Object(object))
@@ -325,7 +335,9 @@ impl<'a> Decoder<'a> {
         self.lexer.advance();
         let mut more = self.lexer.first_item()?;
         while more {
+            self.path.push(Step::Index(items.len()));
             items.push(self.any()?);
+            self.path.pop();
             more = self.lexer.next_item()?;
         }
         Ok(Value::Array(items))
