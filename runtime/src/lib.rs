@@ -8,18 +8,27 @@
 //! Nothing here executes another program than the shim.
 
 mod cgroup;
+mod connection;
 mod error;
 mod exec;
+mod gone;
+mod launch;
+mod logs;
+mod plan;
 mod pod;
+mod records;
 mod runtime;
 mod seccomp;
+mod shm;
 mod spec;
+mod wire;
 
 pub use cgroup::{CgroupError, CgroupLayout, CgroupPaths};
 pub use error::{Error, Result, StartError, StartFailure};
 pub use exec::Exec;
+pub use gone::Gone;
 pub use pod::{Pod, SignalTarget};
-pub use runtime::{Gone, Reconnected, Runtime, RuntimeConfig};
+pub use runtime::{Reconnected, Runtime, RuntimeConfig};
 pub use seccomp::{SeccompError, compile as compile_seccomp};
 pub use spec::{
     AttachSpec, Attachment, ContainerSpec, ContainerState, Event, ExecIo, ExecSpec, ExitRecord, IdMapping,

@@ -15,6 +15,12 @@ use crate::protocol::Step;
 
 const MOUNT_ATTR_RDONLY: u64 = 1;
 
+/// Setting one of the atime modes takes clearing the field of them.
+fn attributes(set: u64) -> MountSetattr<'static> {
+    const ATIME: u64 = 0x70;
+    MountSetattr { set, clear: if set & ATIME == 0 { 0 } else { ATIME }, ..MountSetattr::default() }
+}
+
 /// Makes one entry of the plan.
 pub(crate) fn make<'a>(
     environment: &Environment<'_>,
@@ -53,7 +59,7 @@ pub(crate) fn attach_on(tree: BorrowedFd<'_>, place: BorrowedFd<'_>) -> Result<(
 fn new<'a>(root: BorrowedFd<'_>, fs: &'a Fs) -> Outcome<'a, ()> {
     let target = fs.target.to_bytes();
     let tree = match (mount_fs(fs), &fs.fallback) {
-        (Err(Errno::PERM), Some(source)) => clone_path(source, true).step(Step::Mount, target)?,
+        (Err(Errno::PERM), Some(source)) => bind_fallback(source, fs).step(Step::Mount, target)?,
         (tree, _) => tree.step(Step::Mount, target)?,
     };
     let place = if fs.follow_links {
@@ -62,6 +68,13 @@ fn new<'a>(root: BorrowedFd<'_>, fs: &'a Fs) -> Outcome<'a, ()> {
         inroot::plain_directory(root, &fs.target)
     };
     attach_on(tree.as_fd(), place.step(Step::Mount, target)?.as_fd()).step(Step::Mount, target)
+}
+
+fn bind_fallback(source: &CStr, fs: &Fs) -> Result<OwnedFd, Errno> {
+    let tree = clone_path(source, true)?;
+    let change = MountSetattr { recursive: true, ..attributes(fs.attributes) };
+    mount_setattr(&tree, c"", &change)?;
+    Ok(tree)
 }
 
 fn mount_fs(fs: &Fs) -> Result<OwnedFd, Errno> {
@@ -79,8 +92,7 @@ fn mount_fs(fs: &Fs) -> Result<OwnedFd, Errno> {
     rustix::mount::fsconfig_create(context)?;
     let tree = rustix::mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
     if fs.attributes != 0 || fs.propagation != 0 {
-        let change =
-            MountSetattr { set: fs.attributes, propagation: fs.propagation, ..MountSetattr::default() };
+        let change = MountSetattr { propagation: fs.propagation, ..attributes(fs.attributes) };
         mount_setattr(&tree, c"", &change)?;
     }
     Ok(tree)
@@ -88,7 +100,7 @@ fn mount_fs(fs: &Fs) -> Result<OwnedFd, Errno> {
 
 fn bind(root: BorrowedFd<'_>, bind: &BindMount) -> Result<(), Errno> {
     let tree = clone_path(&bind.source, true)?;
-    let change = MountSetattr { set: bind.attributes, recursive: true, ..MountSetattr::default() };
+    let change = MountSetattr { recursive: true, ..attributes(bind.attributes) };
     mount_setattr(&tree, c"", &change)?;
     let directory = FileType::from_raw_mode(rustix::fs::fstat(&tree)?.st_mode) == FileType::Directory;
     attach(tree.as_fd(), root, &bind.target, directory)

@@ -140,11 +140,6 @@ impl LogQueue {
         self.lock().logs.get(&key).is_none_or(|log| log.chunks.is_empty() && log.writers.is_some())
     }
 
-    /// Whether the writer has been inside one write for too long.
-    pub(crate) fn is_stalled(&self) -> bool {
-        self.lock().stalled()
-    }
-
     /// Bytes that were not logged.
     pub(crate) fn lost(&self, key: u64) -> u64 {
         self.lock().logs.get(&key).map_or(0, |log| log.lost)
@@ -359,7 +354,7 @@ mod tests {
             queue.push(key, Stream::Stdout, vec![b'x'; 16 << 10]);
         }
         assert!(queue.lost(key) > 0);
-        assert!(!queue.takes(key) || queue.is_stalled());
+        assert!(!queue.takes(key) || queue.lock().stalled());
         assert!(queue.lock().logs[&key].bytes <= QUEUE_LIMIT + (16 << 10));
     }
 }

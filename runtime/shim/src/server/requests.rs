@@ -95,9 +95,14 @@ impl Server {
     }
 
     fn send_namespaces(&mut self, client: Client) {
-        let (kinds, fds) = self.pod.as_ref().map(PodNamespaces::all).unwrap_or_default();
         let Some(connection) = self.connections.get_mut(&client.connection) else { return };
-        connection.answer(client.request, Reply::Namespaces { kinds }, &fds);
+        match &self.pod {
+            Some(pod) => {
+                let (kinds, fds) = pod.all();
+                connection.answer(client.request, Reply::Namespaces { kinds }, &fds);
+            }
+            None => connection.answer(client.request, Reply::NotFound, &[]),
+        }
     }
 
     fn request_start(&mut self, client: Client, id: &str) {
