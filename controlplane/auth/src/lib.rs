@@ -9,6 +9,7 @@
 mod admission;
 mod attributes;
 mod authenticator;
+mod rbac;
 mod reader;
 mod token;
 mod user;
@@ -16,6 +17,7 @@ mod user;
 pub use admission::{Admission, AdmissionError, AdmissionRequest, Operation};
 pub use attributes::{Attributes, Authorizer, Decision, ResourceRule, Rules, SuperUsers};
 pub use authenticator::{Authenticated, Authenticator, InvalidToken};
+pub use rbac::{EscalationCheck, Rbac, bootstrap_objects};
 pub use reader::ObjectReader;
 pub use token::{TokenError, TokenIssuer, TokenSubject};
 pub use user::UserInfo;
