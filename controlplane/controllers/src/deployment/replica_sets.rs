@@ -167,12 +167,13 @@ impl Deployments {
         if revision::revision_of(deployment.metadata.annotations.as_ref()) == revision || revision == 0 {
             return Ok(());
         }
-        let patch =
-            serde_json::json!({"metadata": {"annotations": {revision::REVISION: revision.to_string()}}});
+        // Read again: the rest of the object may have changed since. (The role of this controller has no right to patch.)
         let name = deployment.metadata.name.as_deref().unwrap_or_default();
-        self.api(deployment)
-            .patch(name, &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch))
-            .await?;
+        let api = self.api(deployment);
+        let mut current = api.get(name).await?;
+        let annotations = current.metadata.annotations.get_or_insert_default();
+        annotations.insert(revision::REVISION.to_owned(), revision.to_string());
+        api.replace(name, &PostParams::default(), &current).await?;
         Ok(())
     }
 }
