@@ -85,6 +85,26 @@ impl Proxy {
         }
     }
 
+    /// Whether [`Proxy::settle`] has something to do.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        self.installed.as_ref().is_some_and(Installed::is_unsettled)
+    }
+
+    /// Removes what packets needed that were under way during the last [`Proxy::sync`]. Call it some time later.
+    ///
+    /// # Errors
+    /// When the kernel refuses; the next [`Proxy::sync`] reads what is installed and starts from there.
+    pub fn settle(&mut self) -> Result<(), Error> {
+        if let Some(mut installed) = self.installed.take() {
+            let mut batch = Batch::new();
+            installed.settle(&self.layout, &mut batch);
+            self.nft.commit(&batch).map_err(during("remove endpoints that have left"))?;
+            self.installed = Some(installed);
+        }
+        Ok(())
+    }
+
     fn take_over(&mut self) -> Result<Synced, Error> {
         let adopted = adopt(&mut self.nft, &self.layout).map_err(during("read the installed rules"))?;
         if let Some(installed) = adopted {

@@ -24,6 +24,8 @@ use crate::service::{Definition, Notice, ServiceKey, Slice};
 const SELECTOR: &str = "!service.kubernetes.io/service-proxy-name,!service.kubernetes.io/headless";
 /// Most events that go into one transaction.
 const EVENTS_PER_SYNC: usize = 4096;
+/// How long after a transaction what packets under way may need is removed: they take microseconds.
+const GRACE: Duration = Duration::from_secs(1);
 /// First and longest wait before a refused transaction is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
@@ -64,6 +66,10 @@ pub async fn run_with(config: Config, client: Client, shutdown: CancellationToke
                 None => return Ok(()),
             },
             () = wait(retry) => {}
+            () = wait(follower.proxy.is_unsettled().then_some(GRACE)), if retry.is_none() => {
+                follower = follower.settle().await?;
+                continue;
+            }
         }
         // No delay for gathering: while a transaction is under way the next events gather by themselves.
         if follower.services.complete && follower.slices.complete {
@@ -230,6 +236,17 @@ impl Follower {
         } else {
             self.notices.insert(key.clone(), notices);
         }
+    }
+
+    /// Removes what had to wait. A refusal shows again, and is repaired, at the next synchronisation.
+    async fn settle(mut self) -> anyhow::Result<Self> {
+        blocking(move || {
+            if let Err(error) = self.proxy.settle() {
+                tracing::warn!(%error, "cannot clean up, trying again with the next change");
+            }
+            self
+        })
+        .await
     }
 
     /// Synchronises on a thread where blocking is allowed; says whether it succeeded.

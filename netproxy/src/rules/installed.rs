@@ -21,6 +21,9 @@ pub struct Installed {
     pub(crate) refused: HashSet<Frontend>,
     pub(crate) cluster_ips: HashSet<Ipv4Addr>,
     pub(crate) hairpin: HashSet<Ipv4Addr>,
+    /// Still in the hairpin set of the kernel, until [`Installed::settle`]: a packet that was translated to an endpoint just
+    /// before that one left has yet to come by the masquerading rule.
+    leaving: HashSet<Ipv4Addr>,
     /// Numbers of slots for which there are a set and a chain.
     pub(crate) counts: HashSet<(Group, usize)>,
 }
@@ -81,10 +84,29 @@ impl Installed {
             change(&mut self.cluster_ips, *address, *present);
         }
         for (address, present) in &changes.local_endpoints {
-            edits.member(HAIRPIN, encode::hairpin(*address), *present);
+            let left = self.leaving.remove(address);
+            if !*present {
+                self.leaving.insert(*address);
+            } else if !left {
+                edits.add(HAIRPIN, Element::key(encode::hairpin(*address)));
+            }
             change(&mut self.hairpin, *address, *present);
         }
         self.write(layout, edits, &sticky, batch);
+    }
+
+    /// Whether [`Installed::settle`] has something to do.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    /// Appends what had to wait until no packet is under way any more that needs it.
+    pub fn settle(&mut self, layout: &Layout, batch: &mut Batch) {
+        let mut leaving: Vec<_> = self.leaving.drain().collect();
+        leaving.sort_unstable();
+        let elements = leaving.into_iter().map(|address| Element::key(encode::hairpin(address)));
+        batch.table(&layout.table).delete_elements(HAIRPIN, elements.collect());
     }
 
     /// The set of all served frontends follows slots and affinity; here for what is not sticky before and after.

@@ -148,10 +148,11 @@ impl Socket {
         let length = self.receive(RecvFlags::DONTWAIT).map_err(Error::Receive)?;
         let mut found = Err(Error::Unconfirmed);
         messages(self.buffer.get(..length).unwrap_or_default(), |message| {
-            found = match (message.kind, error_code(message.body)) {
-                (MESSAGE_ERROR, Some(source)) => Err(Error::Request { request: what.to_owned(), source }),
-                (MESSAGE_ERROR, None) => Err(Error::Unconfirmed),
-                _ => Ok(message.body.to_vec()),
+            found = if message.kind == MESSAGE_ERROR {
+                let refused = |source| Error::Request { request: what.to_owned(), source };
+                Err(error_code(message.body).map_or(Error::Unconfirmed, refused))
+            } else {
+                Ok(message.body.to_vec())
             };
         });
         found
@@ -253,5 +254,6 @@ fn first_message(datagram: &[u8]) -> Option<(usize, Message<'_>)> {
 /// The error number that an acknowledgement or the end of a dump begins with; none for success.
 fn error_code(body: &[u8]) -> Option<Errno> {
     let code = i32::from_ne_bytes(body.get(..4)?.try_into().ok()?);
-    if code == 0 { None } else { Some(Errno::from_raw_os_error(code.checked_neg()?)) }
+    // Errors are small negative numbers; a dump may end with a positive one of its own.
+    (-4095..0).contains(&code).then(|| Errno::from_raw_os_error(-code))
 }
