@@ -23,7 +23,8 @@ mod zero;
 
 pub use managed::{Conflict, ManagedFieldsError, Writer, apply, track};
 pub use openapi::{
-    ApiResource, ApiSubresource, openapi_v2, openapi_v2_protobuf, openapi_v3, openapi_v3_index,
+    ApiResource, ApiSubresource, OPENAPI_V2_PROTOBUF, openapi_v2, openapi_v2_protobuf, openapi_v3,
+    openapi_v3_index,
 };
 pub use patch::{PatchError, json_merge_patch, json_patch, read_patch, strategic_merge};
 pub use protobuf::{

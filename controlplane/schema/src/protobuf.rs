@@ -11,6 +11,7 @@ mod wire;
 use serde_json::Value;
 
 pub use self::envelope::Unknown;
+pub(crate) use self::wire::{put_bytes, put_nested, put_uint};
 use crate::table::TypeRef;
 
 /// Why bytes are not an object, or an object has no protobuf form.

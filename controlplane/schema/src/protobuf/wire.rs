@@ -117,7 +117,7 @@ pub(super) fn put_tag(number: u32, wire_type: u64, out: &mut Vec<u8>) {
     put_varint(u64::from(number) << 3 | wire_type, out);
 }
 
-pub(super) fn put_uint(number: u32, value: u64, out: &mut Vec<u8>) {
+pub(crate) fn put_uint(number: u32, value: u64, out: &mut Vec<u8>) {
     put_tag(number, 0, out);
     put_varint(value, out);
 }
@@ -132,14 +132,14 @@ pub(super) fn put_double(number: u32, value: f64, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-pub(super) fn put_bytes(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn put_bytes(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
     put_tag(number, 2, out);
     put_varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
 }
 
 /// A nested message, written in place: its length is put before it afterwards.
-pub(super) fn put_nested<T>(number: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+pub(crate) fn put_nested<T>(number: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     put_tag(number, 2, out);
     let start = out.len();
     // Room for the length of a short message, which most are.
