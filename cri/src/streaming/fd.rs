@@ -3,7 +3,9 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
+use kingpost_proto::remote_command::TerminalSize;
 use rustix::io::Errno;
+use rustix::termios::Winsize;
 use tokio::io::unix::AsyncFd;
 
 /// The caller's end of a process's stdio.
@@ -31,6 +33,12 @@ impl AsyncPipe {
                 Err(_would_block) => {}
             }
         }
+    }
+
+    /// Sets the size of a terminal, by its master.
+    pub(crate) fn resize(&self, size: TerminalSize) -> io::Result<()> {
+        let size = Winsize { ws_row: size.height, ws_col: size.width, ws_xpixel: 0, ws_ypixel: 0 };
+        Ok(rustix::termios::tcsetwinsize(self.0.get_ref(), size)?)
     }
 
     /// Writes all of it.

@@ -11,10 +11,12 @@ use futures::future::{FusedFuture as _, FutureExt as _};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
 use kingpost_proto::remote_command::{Channel, ExitStatus, Frame, TerminalSize, Version};
-use tokio::sync::{mpsc, watch};
+use kingpost_runtime::Pod;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::AsyncPipe;
+use crate::error::chain;
 
 /// Bytes read from a process at once.
 const CHUNK: usize = 32 << 10;
@@ -48,19 +50,28 @@ pub(super) struct Ends {
     pub(super) stderr: Option<Arc<AsyncPipe>>,
 }
 
-/// A channel for sizes of the terminal: the latest counts.
-pub(super) fn resizes() -> (watch::Sender<Option<TerminalSize>>, watch::Receiver<Option<TerminalSize>>) {
-    watch::channel(None)
+/// Whose terminal the client sizes.
+pub(super) enum Terminal {
+    /// Nobody's.
+    None,
+    /// An exec's: its master.
+    Exec(Arc<AsyncPipe>),
+    /// A container's.
+    Container { pod: Pod, id: String },
 }
 
-/// The next size; never, once the client is gone.
-pub(super) async fn next_size(sizes: &mut watch::Receiver<Option<TerminalSize>>) -> TerminalSize {
-    loop {
-        if sizes.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        if let Some(size) = *sizes.borrow_and_update() {
-            return size;
+impl Terminal {
+    async fn resize(&self, size: TerminalSize) {
+        let result = match self {
+            Self::None => Ok(()),
+            Self::Exec(master) => master.resize(size).map_err(|error| error.to_string()),
+            Self::Container { pod, id } => {
+                let size = kingpost_runtime::TerminalSize { rows: size.height, columns: size.width };
+                pod.resize(id, size).await.map_err(|error| chain(&error))
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(error, "cannot resize a terminal");
         }
     }
 }
@@ -81,7 +92,7 @@ pub(super) async fn fail(streams: Streams, status: ExitStatus) {
 pub(super) async fn run(
     streams: Streams,
     ends: Ends,
-    resizer: watch::Sender<Option<TerminalSize>>,
+    terminal: Terminal,
     status: impl Future<Output = ExitStatus>,
 ) {
     let Streams { mut sink, mut stream, version } = streams;
@@ -112,7 +123,7 @@ pub(super) async fn run(
     };
     let written = tokio::select! {
         written = work => written,
-        () = read(&mut stream, version, ends.stdin, resizer) => return,
+        () = read(&mut stream, version, ends.stdin, &terminal) => return,
     };
     finish(written, &mut sink, &mut stream).await;
 }
@@ -180,7 +191,7 @@ async fn read(
     stream: &mut SplitStream<WebSocket>,
     version: Version,
     mut stdin: Option<Arc<AsyncPipe>>,
-    resizer: watch::Sender<Option<TerminalSize>>,
+    terminal: &Terminal,
 ) {
     while let Some(Ok(message)) = stream.next().await {
         let bytes = match message {
@@ -200,9 +211,8 @@ async fn read(
             }
             Ok(Frame::Close(Channel::Stdin)) => stdin = None,
             Ok(Frame::Data(Channel::Resize, data)) => match serde_json::from_slice::<TerminalSize>(&data) {
-                Ok(size) => {
-                    resizer.send_replace(Some(size));
-                }
+                // In the order of the client: what it types next sees the new size.
+                Ok(size) => terminal.resize(size).await,
                 Err(error) => tracing::debug!(%error, "malformed size of a terminal"),
             },
             Ok(Frame::Data(..) | Frame::Close(_)) => {}

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::ws::WebSocket;
-use kingpost_proto::remote_command::{ExitStatus, TerminalSize, Version};
-use kingpost_runtime::{AttachSpec, Exec, ExecIo, Pod, TerminalSize as RuntimeSize};
+use kingpost_proto::remote_command::{ExitStatus, Version};
+use kingpost_runtime::{AttachSpec, Exec, ExecIo, Pod};
 
-use super::pump::{self, Ends, Streams};
+use super::pump::{self, Ends, Streams, Terminal};
 use super::{AsyncPipe, AttachSession, ExecSession, Session};
 use crate::error::{CriError, Result, chain};
 use crate::lifecycle::exec;
@@ -28,20 +28,12 @@ async fn run_exec(node: &Node, streams: Streams, session: ExecSession) {
     });
     match started {
         Ok((mut exec, ends)) => {
-            let (resizer, mut sizes) = pump::resizes();
-            let status = async {
-                loop {
-                    tokio::select! {
-                        size = pump::next_size(&mut sizes) => {
-                            if let Err(error) = exec.resize(size.into_runtime()) {
-                                tracing::debug!(error = %chain(&error), "cannot resize");
-                            }
-                        }
-                        exit = exec.wait() => return exit_status(exit.map(|exit| exit.code)),
-                    }
-                }
+            let terminal = match &ends.stdout {
+                Some(master) if session.tty => Terminal::Exec(Arc::clone(master)),
+                _ => Terminal::None,
             };
-            pump::run(streams, ends, resizer, status).await;
+            let status = async { exit_status(exec.wait().await.map(|exit| exit.code)) };
+            pump::run(streams, ends, terminal, status).await;
         }
         Err(error) => pump::fail(streams, ExitStatus::Error(error.to_string())).await,
     }
@@ -50,21 +42,13 @@ async fn run_exec(node: &Node, streams: Streams, session: ExecSession) {
 async fn run_attach(node: &Node, streams: Streams, session: AttachSession) {
     match attach(node, &session).await {
         Ok((pod, ends)) => {
-            let (resizer, mut sizes) = pump::resizes();
+            let terminal = Terminal::Container { pod: pod.clone(), id: session.container_id.clone() };
             let status = async {
-                loop {
-                    tokio::select! {
-                        size = pump::next_size(&mut sizes) => {
-                            if let Err(error) = pod.resize(&session.container_id, size.into_runtime()).await {
-                                tracing::debug!(error = %chain(&error), "cannot resize");
-                            }
-                        }
-                        // The client is told that its stream ended; how the container did is in its status.
-                        _ = pod.wait(&session.container_id) => return ExitStatus::Success,
-                    }
-                }
+                // The client is told that its stream ended; how the container did is in its status.
+                let _ = pod.wait(&session.container_id).await;
+                ExitStatus::Success
             };
-            pump::run(streams, ends, resizer, status).await;
+            pump::run(streams, ends, terminal, status).await;
         }
         Err(error) => pump::fail(streams, ExitStatus::Error(error.to_string())).await,
     }
@@ -109,15 +93,5 @@ fn exit_status(exit: std::result::Result<i32, kingpost_runtime::Error>) -> ExitS
     match exit {
         Ok(code) => ExitStatus::from_code(code),
         Err(error) => ExitStatus::Error(chain(&error)),
-    }
-}
-
-trait IntoRuntime {
-    fn into_runtime(self) -> RuntimeSize;
-}
-
-impl IntoRuntime for TerminalSize {
-    fn into_runtime(self) -> RuntimeSize {
-        RuntimeSize { rows: self.height, columns: self.width }
     }
 }
