@@ -1,6 +1,11 @@
 //! Connections through the real rules, in network namespaces of each test's own. Needs root.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failure here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failure here is a failed test"
+)]
 
 mod cluster;
 
@@ -126,6 +131,9 @@ fn the_nodes_loopback_is_not_exposed_and_has_no_node_ports() {
     assert_eq!(setting.trim(), "0");
 }
 
+/// How often rules change at least while a client connects.
+const ROUNDS: u32 = 40;
+
 struct Stopper<'a>(&'a AtomicBool);
 
 impl Drop for Stopper<'_> {
@@ -155,14 +163,16 @@ fn under_traffic(cluster: &Cluster, mut change: impl FnMut()) -> usize {
         });
         let before = answered.load(Ordering::Relaxed);
         change();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while answered.load(Ordering::Relaxed) < before + 300
+        let mut rounds = 1;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while (rounds < ROUNDS || answered.load(Ordering::Relaxed) < before + 300)
             && !client.is_finished()
             && Instant::now() < deadline
         {
-            std::thread::yield_now();
             change();
+            rounds += 1;
         }
+        assert!(client.is_finished() || rounds >= ROUNDS, "{rounds} rounds");
         drop(stopper);
         client.join().unwrap();
     });
@@ -180,7 +190,7 @@ fn endpoints_come_and_go_without_a_lost_request() {
         set_endpoints(&mut proxy, "web", cluster.endpoints(chosen));
         proxy.sync().unwrap();
     });
-    assert!(answered >= 300 && round > 20, "{answered} answers in {round} rounds");
+    assert!(answered >= 300, "{answered} answers");
 }
 
 #[test]

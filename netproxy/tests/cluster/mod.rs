@@ -1,6 +1,11 @@
 //! A node with pods and a client outside, in network namespaces of one test. Gone when the test ends.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failure here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failure here is a failed test"
+)]
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::fs::File;
