@@ -1,5 +1,6 @@
 //! The node: everything that requests work on.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -45,6 +46,9 @@ impl Node {
         streams: Streams,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Arc<Self>> {
+        // Whatever the umask is: records hold whole configurations, images hold other people's files.
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.root_dir);
+        made.with_context(|| format!("make directory {}", config.root_dir.display()))?;
         let runtime = Runtime::new(RuntimeConfig {
             shim_binary: config.runtime_binary.clone(),
             state_dir: config.state_dir.join("shim"),

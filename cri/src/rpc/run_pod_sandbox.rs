@@ -2,6 +2,7 @@
 //! success."
 
 use std::net::IpAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
@@ -182,7 +183,8 @@ async fn write_files(
     tokio::task::spawn_blocking(move || {
         if !config.log_directory.is_empty() {
             let path = Path::new(&config.log_directory);
-            std::fs::create_dir_all(path).map_err(|error| CriError::io("make log directory", path, error))?;
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
+            made.map_err(|error| CriError::io("make log directory", path, error))?;
         }
         pod_files::write(&directory, &config, &ips)
     })

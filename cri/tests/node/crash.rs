@@ -134,3 +134,70 @@ async fn a_dead_shim_ends_its_pod_alone() {
     runtime.remove_pod(&second).await;
     assert!(node.cgroups().is_empty(), "{:?}", node.cgroups());
 }
+
+/// The server is killed at random moments while pods come and go. What it answered for is there, what it did not is
+/// there whole or not at all, and at the end nothing is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_at_random_moments_lose_and_leak_nothing() {
+    if !able() {
+        return;
+    }
+    const KILLS: u32 = 12;
+    let mut node = Node::start().await;
+    let mut answered = std::collections::BTreeMap::new();
+    for round in 0..KILLS {
+        let mut runtime = node.runtime().await;
+        let sandboxes: Vec<_> = (0..3).map(|pod| node.sandbox(&format!("r{round}-{pod}"))).collect();
+        let churn = tokio::spawn(async move {
+            let mut done = Vec::new();
+            for sandbox in sandboxes {
+                let request = cri::RunPodSandboxRequest {
+                    config: Some(sandbox.clone()),
+                    runtime_handler: String::new(),
+                };
+                let Ok(pod) = runtime.run_pod_sandbox(request).await else { break };
+                let pod = pod.into_inner().pod_sandbox_id;
+                let Ok(container) = runtime.create(&pod, &sandbox, script("c", "exit 11")).await else {
+                    break;
+                };
+                if runtime.begin(&container).await.is_err() {
+                    break;
+                }
+                done.push(container);
+                let stop = cri::StopPodSandboxRequest { pod_sandbox_id: pod };
+                if round % 2 == 0 && runtime.stop_pod_sandbox(stop).await.is_err() {
+                    break;
+                }
+            }
+            done
+        });
+        tokio::time::sleep(std::time::Duration::from_micros(rand::random_range(0..120_000))).await;
+        node.kill();
+        for container in churn.await.unwrap() {
+            answered.insert(container, round);
+        }
+        node.restart().await;
+    }
+    let mut runtime = node.runtime().await;
+    for (container, round) in answered {
+        let status = runtime.exited(&container).await;
+        // Stopping a pod may have been faster than the container.
+        assert!(status.exit_code == 11 || (round % 2 == 0 && status.exit_code == 137), "{status:?}");
+    }
+    let pods =
+        runtime.list_pod_sandbox(cri::ListPodSandboxRequest::default()).await.unwrap().into_inner().items;
+    for pod in pods {
+        runtime.remove_pod(&pod.id).await;
+    }
+    let left = runtime.list_containers(cri::ListContainersRequest::default()).await.unwrap().into_inner();
+    assert!(left.containers.is_empty());
+    assert!(node.cgroups().is_empty(), "{:?}", node.cgroups());
+    let entries = |path: &str| std::fs::read_dir(node.directory.path().join(path)).unwrap().count();
+    assert_eq!((entries("root/sandboxes"), entries("root/containers")), (0, 0));
+    let runtime_state: Vec<_> = std::fs::read_dir(node.directory.path().join("run/shim"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name.len() == 64)
+        .collect();
+    assert!(runtime_state.is_empty(), "{runtime_state:?}");
+}

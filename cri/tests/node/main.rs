@@ -16,6 +16,7 @@ mod harness;
 mod lifecycle;
 mod measure;
 mod refusals;
+mod settings;
 
 use tokio_util::sync::CancellationToken;
 
