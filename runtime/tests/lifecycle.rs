@@ -1,5 +1,13 @@
 //! Containers from their start to their end, as a CRI server runs them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a step that fails fails the test"
+)]
+
 mod support;
 
 use kingpost_runtime::{Error, Event, ExecIo, SignalTarget, StartFailure, Status};
