@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use kingpost_proto::cri::image_service_server::ImageServiceServer;
@@ -20,6 +21,8 @@ use crate::streaming;
 
 /// Largest message in either direction; what kubelet and crictl take.
 const MAX_MESSAGE: usize = 16 << 20;
+/// How long requests may take to finish once the server shall stop.
+const DRAIN: Duration = Duration::from_secs(5);
 /// Largest number of requests at work on one connection.
 const MAX_REQUESTS: u32 = 512;
 
@@ -76,11 +79,26 @@ impl Server {
             .max_concurrent_streams(MAX_REQUESTS)
             .add_service(runtime)
             .add_service(images)
-            .serve_with_incoming_shutdown(UnixListenerStream::new(socket), shutdown.cancelled_owned())
-            .await;
-        node.shutdown.cancel();
-        node.tasks.close();
-        node.tasks.wait().await;
+            .serve_with_incoming_shutdown(
+                UnixListenerStream::new(socket),
+                shutdown.clone().cancelled_owned(),
+            );
+        let finished = async {
+            let served = served.await;
+            node.shutdown.cancel();
+            node.tasks.close();
+            node.tasks.wait().await;
+            served
+        };
+        let late = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        // A request that is cut off (a stop with a long grace) is carried on by the next start.
+        let served = tokio::select! {
+            served = finished => served,
+            () = late => Ok(()),
+        };
         served.context("serve CRI")
     }
 }

@@ -175,3 +175,36 @@ async fn attach_reads_and_writes_the_container() {
     assert_eq!(runtime.exited(&container).await.exit_code, 6);
     runtime.remove_pod(&pod).await;
 }
+
+/// SECURITY.md, S10: clients that never read, and clients that never ask, cost little and are forgotten.
+#[tokio::test]
+async fn stalled_clients_do_not_stop_others() {
+    if !able() {
+        return;
+    }
+    let node = Node::start().await;
+    let mut runtime = node.runtime().await;
+    let (pod, container) = a_container(&node, &mut runtime, "sleep 1000").await;
+    let mut stalled = Vec::new();
+    for _ in 0..20 {
+        let url = runtime.exec(request(&container, "cat /dev/zero")).await.unwrap().into_inner().url;
+        stalled.push(open(&node, &url, Version::V5).await.unwrap());
+    }
+    let port = {
+        let url = runtime.exec(request(&container, "true")).await.unwrap().into_inner().url;
+        url.split(':').nth(2).unwrap().split('/').next().unwrap().parse().unwrap()
+    };
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(node.connect(port).await);
+    }
+    let memory = node.server_memory();
+    assert!(memory < 200 << 20, "{memory} bytes");
+    let answer = runtime.sync(&container, "echo still here").await;
+    assert_eq!(answer.stdout, b"still here\n");
+    let url = runtime.exec(request(&container, "echo streams too")).await.unwrap().into_inner().url;
+    let (out, _, status) = collect(&mut open(&node, &url, Version::V5).await.unwrap(), Version::V5).await;
+    assert_eq!((out.as_slice(), status), (&b"streams too\n"[..], Some(ExitStatus::Success)));
+    drop(stalled);
+    runtime.remove_pod(&pod).await;
+}

@@ -105,6 +105,14 @@ impl Node {
         self.ready().await;
     }
 
+    /// Resident memory of the server, in bytes.
+    pub(crate) fn server_memory(&self) -> u64 {
+        let pid = self.server.as_ref().unwrap().id();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
     pub(crate) fn socket(&self) -> PathBuf {
         self.directory.path().join("cri.sock")
     }

@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the server that the tests start"]
 async fn serve() {
+    // The worst umask: nothing may rely on it.
+    rustix::process::umask(rustix::fs::Mode::empty());
     let config = harness::config_from_environment();
     let archive = harness::archive_from_environment();
     let server = kingpost_cri::Server::start(config, CancellationToken::new()).await.unwrap();

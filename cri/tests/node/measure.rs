@@ -17,15 +17,28 @@ async fn times_of_a_pod() {
     if !able() {
         return;
     }
-    const ROUNDS: usize = 50;
     let node = Node::start().await;
+    for host_network in [false, true] {
+        rounds(&node, host_network).await;
+    }
+}
+
+async fn rounds(node: &Node, host_network: bool) {
+    const ROUNDS: usize = 50;
     let mut runtime = node.runtime().await;
     let (mut up, mut exec, mut down) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        let sandbox = node.sandbox(&format!("m{round}"));
+        let mut sandbox = node.sandbox(&format!("m{round}"));
+        let mut config = script("c", "exec sleep 1000");
+        if host_network {
+            let context = sandbox.linux.as_mut().unwrap().security_context.as_mut().unwrap();
+            context.namespace_options.as_mut().unwrap().network = cri::NamespaceMode::Node.into();
+            let context = config.linux.as_mut().unwrap().security_context.as_mut().unwrap();
+            context.namespace_options.as_mut().unwrap().network = cri::NamespaceMode::Node.into();
+        }
         let start = Instant::now();
         let pod = runtime.run(&sandbox).await;
-        let container = runtime.create(&pod, &sandbox, script("c", "exec sleep 1000")).await.unwrap();
+        let container = runtime.create(&pod, &sandbox, config).await.unwrap();
         runtime.begin(&container).await.unwrap();
         up.push(start.elapsed());
         let start = Instant::now();
@@ -37,5 +50,7 @@ async fn times_of_a_pod() {
         runtime.remove_pod(&pod).await;
         down.push(start.elapsed());
     }
-    println!("p50 of {ROUNDS}: up {:?}, exec {:?}, down {:?}", median(up), median(exec), median(down));
+    let network = if host_network { "host" } else { "pod" };
+    let (up, exec, down) = (median(up), median(exec), median(down));
+    println!("{network} network, p50 of {ROUNDS}: up {up:?}, exec {exec:?}, down {down:?}");
 }

@@ -103,3 +103,29 @@ async fn images_have_one_name_in_every_answer() {
     let request = cri::ImageStatusRequest { image: Some(spec), verbose: false };
     assert!(images.image_status(request).await.unwrap().into_inner().image.is_none());
 }
+
+/// SECURITY.md, S11 and S12: with a umask of 000 others get at nothing.
+#[tokio::test]
+async fn state_and_sockets_are_private_whatever_the_umask() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    if !able() {
+        return;
+    }
+    let node = Node::start().await;
+    let mut runtime = node.runtime().await;
+    let sandbox = node.sandbox("private");
+    let pod = runtime.run(&sandbox).await;
+    let container = runtime.create(&pod, &sandbox, script("c", "sleep 1000")).await.unwrap();
+    runtime.begin(&container).await.unwrap();
+    let mode = |path: &str| std::fs::metadata(node.directory.path().join(path)).unwrap().mode() & 0o777;
+    assert_eq!(mode("cri.sock"), 0o600);
+    for directory in ["root", "root/sandboxes", "root/containers", "run/shim"] {
+        assert_eq!(mode(directory) & 0o077, 0, "{directory}");
+    }
+    assert_eq!(mode(&format!("root/containers/{container}/record")) & 0o077, 0);
+    assert_eq!(mode("logs/private") & 0o022, 0);
+    let abstract_sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
+    assert!(!abstract_sockets.lines().any(|line| line.contains("@kingpost")), "no abstract sockets");
+    runtime.remove_pod(&pod).await;
+}
