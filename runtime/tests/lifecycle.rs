@@ -214,3 +214,75 @@ async fn logs_are_reopened() {
     let all = std::fs::read_to_string(bench.path("logs/c/0.log.old")).unwrap() + &bench.log("c");
     assert!(all.contains("before") && bench.log("c").contains("after"), "{all}");
 }
+
+#[tokio::test]
+async fn the_nodes_namespaces_are_used_where_asked_for_and_all_ends_with_the_container() {
+    let bench = Bench::new().await;
+    let mut spec = bench.pod_spec("a");
+    spec.net = kingpost_runtime::NetMode::Host;
+    (spec.pid, spec.ipc, spec.uts) =
+        (kingpost_runtime::NsMode::Node, kingpost_runtime::NsMode::Node, kingpost_runtime::NsMode::Node);
+    spec.hostname = None;
+    let pod = bench.runtime.create_pod(spec).await.unwrap();
+    assert!(pod.network_namespace().await.unwrap().is_none());
+    let script = "for ns in net ipc uts pid mnt; do readlink /proc/self/ns/$ns; done; sleep 1234 & echo $!";
+    let mut oci = bench.oci("a", "c", &["sh", "-c", script]);
+    oci["linux"]["namespaces"] = json!([{"type": "mount"}, {"type": "cgroup"}]);
+    let (exit, out, err) = bench.run(&pod, "c", oci).await;
+    assert_eq!(exit.code, 0, "{err}");
+    let mut lines = out.lines();
+    for namespace in ["net", "ipc", "uts", "pid"] {
+        let own = std::fs::read_link(format!("/proc/self/ns/{namespace}")).unwrap();
+        assert_eq!(lines.next().unwrap(), own.to_str().unwrap());
+    }
+    assert_ne!(lines.next().unwrap(), std::fs::read_link("/proc/self/ns/mnt").unwrap().to_str().unwrap());
+    let left: i32 = lines.next().unwrap().parse().unwrap();
+    pod.delete_container("c").await.unwrap();
+    let pid = rustix::process::Pid::from_raw(left).unwrap();
+    let alive = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+    assert!(!alive.unwrap_or_default().contains("1234"), "an orphan is left");
+}
+
+#[tokio::test]
+async fn a_network_namespace_is_taken_by_descriptor_and_gets_its_sysctls() {
+    let bench = Bench::new().await;
+    // A namespace of another pod stands for one that the pod network made.
+    let maker = bench.pod("m").await;
+    let netns = maker.network_namespace().await.unwrap().unwrap();
+    let inode = rustix::fs::fstat(&netns).unwrap().st_ino;
+    let mut spec = bench.pod_spec("a");
+    spec.net = kingpost_runtime::NetMode::Fd(netns);
+    spec.sysctls.insert("net.ipv4.ip_unprivileged_port_start".into(), "77".into());
+    spec.sysctls.insert("kernel.msgmax".into(), "12345".into());
+    let pod = bench.runtime.create_pod(spec).await.unwrap();
+    let script = "readlink /proc/self/ns/net; cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/msgmax";
+    let (_, out, err) = bench.sh(&pod, "c", script).await;
+    assert_eq!(out, format!("net:[{inode}]\n77\n12345\n"), "{err}");
+}
+
+#[tokio::test]
+async fn a_log_that_does_not_take_anything_holds_up_nothing_else() {
+    let bench = Bench::new().await;
+    let pod = bench.pod("a").await;
+    // A directory that fills up: the file's limit stands for a full disk.
+    let spec = bench.container("c", bench.oci("a", "c", &["sh", "-c", "yes | head -c 20000000; exit 5"]));
+    let log = spec.log.clone().unwrap();
+    let tmpfs = log.directory.join("small");
+    std::fs::create_dir_all(&tmpfs).unwrap();
+    let mounted =
+        std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "x"]).arg(&tmpfs).status();
+    assert!(mounted.unwrap().success());
+    let spec = kingpost_runtime::ContainerSpec {
+        log: Some(kingpost_runtime::LogFile { directory: tmpfs.clone(), path: "0.log".into() }),
+        ..spec
+    };
+    pod.create_container(spec).await.unwrap();
+    pod.start("c").await.unwrap();
+    let exit = within(pod.wait("c")).await.unwrap();
+    let lost = pod.state("c").await.unwrap().log_bytes_lost;
+    pod.delete_container("c").await.unwrap();
+    let unmounted = std::process::Command::new("umount").arg(&tmpfs).status();
+    assert!(unmounted.unwrap().success());
+    assert_eq!(exit.code, 5);
+    assert!(lost > 10_000_000, "{lost}");
+}
