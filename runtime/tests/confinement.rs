@@ -324,3 +324,22 @@ async fn s4_a_terminal_is_not_taken_from_what_stands_in_its_place() {
     assert_eq!(bench.output("d", "stdout"), "");
     pod.signal("c", 9, SignalTarget::Init).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_user_namespace_goes_with_a_shared_pid_namespace_and_the_nodes_network() {
+    let bench = Bench::new().await;
+    let mut spec = bench.pod_spec("a");
+    let map = vec![IdMapping { container_id: 0, host_id: 900_000, size: 65_536 }];
+    spec.user = Some(IdMappings { uids: map.clone(), gids: map });
+    spec.pid = NsMode::Pod;
+    spec.net = kingpost_runtime::NetMode::Host;
+    let pod = bench.runtime.create_pod(spec).await.unwrap();
+    let mut oci = bench.oci("a", "c", &["sh", "-c", "ps; touch /sys/x; readlink /proc/self/ns/net"]);
+    oci["linux"]["namespaces"] =
+        json!([{"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}, {"type": "cgroup"}]);
+    let (exit, out, err) = bench.run(&pod, "c", oci).await;
+    assert_eq!(exit.code, 0, "{err}");
+    assert!(out.contains("kingpost-reaper"), "{out}");
+    assert!(err.contains("/sys/x: "), "{err}");
+    assert!(out.contains(std::fs::read_link("/proc/self/ns/net").unwrap().to_str().unwrap()), "{out}");
+}

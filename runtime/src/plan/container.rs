@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use kingpost_shim::{ContainerPlan, OomWatch, Root};
+use kingpost_shim::{ContainerPlan, Mount, OomWatch, Root};
 use oci_spec::runtime::{Linux, Spec};
 
 use super::mounts::{Context, devices, mounts};
@@ -55,20 +55,7 @@ pub(crate) fn container(input: ContainerInput<'_>) -> Result<(ContainerPlan, Pla
         home: home::home(root.as_fd(), oci_process.user().uid()),
         oom_score_adj: input.oom_score_adj,
     })?;
-    let context = Context {
-        hierarchies: input.hierarchies,
-        cgroup: input.cgroup,
-        own_cgroup_namespace: own.is_private(NEWCGROUP),
-        shm: input.shm,
-        in_user_namespace: input.user.is_some(),
-        host_net: input.host_net,
-    };
-    let mut mounts = mounts(spec.mounts().as_deref().unwrap_or_default(), &context, &mut fds)?;
-    if mounts.own_dev {
-        mounts.list.extend(devices(linux.devices().as_deref().unwrap_or_default(), input.user.is_some())?);
-    }
-    let mut readonly_paths = paths("linux.readonlyPaths", linux.readonly_paths().as_deref())?;
-    readonly_paths.append(&mut mounts.readonly);
+    let (mounts, readonly_paths) = all_mounts(&input, linux, own.is_private(NEWCGROUP), &mut fds)?;
     let entry = open_entry(input.cgroup)?;
     let cgroup_tasks = entry.tasks.into_iter().map(|fd| fds.add(fd)).collect::<Result<_>>()?;
     let cgroup_v2 = entry.unified.map(|fd| fds.add(fd)).transpose()?;
@@ -86,7 +73,7 @@ pub(crate) fn container(input: ContainerInput<'_>) -> Result<(ContainerPlan, Pla
         kill_cgroup: input.cgroup.for_killing().map(|path| path.to_string_lossy().into_owned()),
         oom: oom_watch(input.cgroup, &mut fds)?,
         root,
-        mounts: mounts.list,
+        mounts,
         masked_paths: paths("linux.maskedPaths", linux.masked_paths().as_deref())?,
         readonly_paths,
         hostname: hostname(spec, own.new)?,
@@ -99,6 +86,30 @@ pub(crate) fn container(input: ContainerInput<'_>) -> Result<(ContainerPlan, Pla
         log,
     };
     Ok((plan, fds))
+}
+
+/// The mounts with devices and links behind them, and the paths that are made read-only after all.
+fn all_mounts(
+    input: &ContainerInput<'_>,
+    linux: &Linux,
+    own_cgroup_namespace: bool,
+    fds: &mut PlanFds,
+) -> Result<(Vec<Mount>, Vec<CString>)> {
+    let context = Context {
+        hierarchies: input.hierarchies,
+        cgroup: input.cgroup,
+        own_cgroup_namespace,
+        shm: input.shm,
+        in_user_namespace: input.user.is_some(),
+        host_net: input.host_net,
+    };
+    let mut mounts = mounts(input.oci.mounts().as_deref().unwrap_or_default(), &context, fds)?;
+    if mounts.own_dev {
+        mounts.list.extend(devices(linux.devices().as_deref().unwrap_or_default(), input.user.is_some())?);
+    }
+    let mut readonly = paths("linux.readonlyPaths", linux.readonly_paths().as_deref())?;
+    readonly.append(&mut mounts.readonly);
+    Ok((mounts.list, readonly))
 }
 
 fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<()> {

@@ -59,6 +59,7 @@ pub(crate) struct Running {
 }
 
 pub(crate) struct Draining {
+    pub(crate) pid: Pid,
     pub(crate) exit: ExitInfo,
     pub(crate) deadline: Instant,
     pub(crate) ended: bool,
@@ -73,8 +74,11 @@ impl Container {
         match &self.state {
             State::Created(_) | State::Starting(_) => ContainerStatus::Created,
             State::Running(running) => running.status(),
-            // Its end is announced when its output is logged, and not seen before.
-            State::Draining(draining) => ContainerStatus::Exited(draining.exit),
+            // Its end is announced when its output is logged, and not seen before: who sees it can read all of the log.
+            State::Draining(draining) => {
+                let started_at = draining.exit.started_at;
+                ContainerStatus::Running { pid: pid_number(draining.pid), started_at }
+            }
             State::Exited(exit) => ContainerStatus::Exited(*exit),
         }
     }

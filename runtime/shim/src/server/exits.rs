@@ -46,7 +46,7 @@ impl Server {
             container.execs.iter().position(|exec| of_exec(&exec.state)).map(|index| (key, Some(index)))
         });
         match found {
-            Some((key, None)) => self.end_container(key, exit),
+            Some((key, None)) => self.end_container(key, pid, exit),
             Some((key, Some(index))) => {
                 let Some(container) = self.containers.get_mut(&key) else { return };
                 let Some(exec) = container.execs.get_mut(index) else { return };
@@ -62,7 +62,7 @@ impl Server {
     }
 
     /// Puts a container's end on record. It is announced when its output is in the log.
-    fn end_container(&mut self, key: u64, mut exit: ExitInfo) {
+    fn end_container(&mut self, key: u64, pid: Pid, mut exit: ExitInfo) {
         let Some(container) = self.containers.get_mut(&key) else { return };
         if let State::Running(running) = &container.state {
             exit.started_at = running.started_at;
@@ -80,7 +80,7 @@ impl Server {
         }
         container.io.stdin = None;
         let deadline = Instant::now() + PATIENCE;
-        container.state = State::Draining(Draining { exit, deadline, ended: false });
+        container.state = State::Draining(Draining { pid, exit, deadline, ended: false });
         let id = container.id.clone();
         if untold {
             self.tell(&Notice::Oom { id });
