@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use kingpost_runtime::{
-    ContainerSpec, ExecSpec, NetMode, NsMode, PodSpec, Rootfs, Runtime, RuntimeConfig, SignalTarget,
+    ContainerSpec, ExecSpec, LogFile, NetMode, NsMode, PodSpec, Rootfs, Runtime, RuntimeConfig, SignalTarget,
 };
 use serde_json::{Value, json};
 
@@ -86,7 +86,7 @@ async fn cycle(
             id: id.into(),
             oci: serde_json::from_value(oci(&format!("/{name}/pod-{round}/{id}"), args))?,
             rootfs: Rootfs::Overlay { lower: vec![dir.join("layer")], upper, work },
-            log: None,
+            log: Some(LogFile { directory: dir.into(), path: format!("{id}.log").into() }),
             stdin: false,
             stdin_once: false,
         })

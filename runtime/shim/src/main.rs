@@ -1,5 +1,12 @@
 //! `kingpost-runtime`: the per-pod shim.
 //!
+//! To be small it is built static, at a fixed address (`--target` keeps both away from proc-macros):
+//!
+//! ```sh
+//! RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" \
+//!     cargo build -p kingpost-shim --profile shim --target x86_64-unknown-linux-gnu
+//! ```
+//!
 //! `kingpost-runtime shim <directory>` serves the listening socket that is its standard input, until it is told to end.
 
 use std::os::fd::{AsFd, OwnedFd};
