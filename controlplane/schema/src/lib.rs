@@ -12,6 +12,7 @@
 //!
 //! Everything is a pure function over static tables: no I/O, no global state, no panics on any input.
 
+mod go_text;
 mod managed;
 mod openapi;
 mod patch;

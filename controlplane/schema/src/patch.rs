@@ -1,6 +1,5 @@
 //! Patches without ownership: strategic merge, RFC 6902 and RFC 7396, with upstream's quirks and texts.
 
-mod go_text;
 mod json;
 mod merge;
 mod order;

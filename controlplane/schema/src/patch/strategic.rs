@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::PatchError;
 use super::order::{partition, position_of_key, weave};
-use super::{PatchError, go_text};
+use crate::go_text;
 use crate::table::{Field, PatchKind, Shape, TypeRef};
 
 const DIRECTIVE: &str = "$patch";

@@ -17,6 +17,7 @@ func main() {
 	for name, lines := range map[string]func() []string{
 		"protobuf.txt":  protobufCases,
 		"strategic.txt": strategicCases,
+		"managed.txt":   managedCases,
 	} {
 		text := strings.Join(lines(), "\n") + "\n"
 		if err := os.WriteFile(filepath.Join(os.Args[1], name), []byte(text), 0o644); err != nil {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// `%v` of a decoded JSON value.
-pub(super) fn value(value: &Value) -> String {
+pub(crate) fn value(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".into(),
         Value::String(text) => text.clone(),
@@ -19,7 +19,7 @@ pub(super) fn value(value: &Value) -> String {
 }
 
 /// `%s` of a decoded JSON value's type.
-pub(super) fn type_name(value: &Value) -> &'static str {
+pub(crate) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "%!s(<nil>)",
         Value::Bool(_) => "bool",
