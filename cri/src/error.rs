@@ -119,8 +119,14 @@ fn runtime_code(error: &kingpost_runtime::Error) -> Code {
     }
 }
 
-fn images_code(_error: &kingpost_images::Error) -> Code {
-    Code::Unknown
+fn images_code(error: &kingpost_images::Error) -> Code {
+    if error.is_not_found() {
+        Code::NotFound
+    } else if error.is_invalid_argument() {
+        Code::InvalidArgument
+    } else {
+        Code::Unknown
+    }
 }
 
 /// An error with its causes.

@@ -12,7 +12,7 @@ use super::{Record, RecordError};
 pub(crate) enum Durability {
     /// The end of this process. Phases that a reboot ends anyway need no more.
     Process,
-    /// The loss of power.
+    /// The loss of power: that an object is there, and how it ended.
     Power,
 }
 

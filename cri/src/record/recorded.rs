@@ -16,10 +16,10 @@ pub(crate) struct Recorded<R> {
 }
 
 impl<R: Record> Recorded<R> {
-    /// Writes a new record.
+    /// Writes a new record, of an object that nobody was told of yet: if power is lost, so is the object.
     pub(crate) async fn create(records: Records, record: R) -> Result<Arc<Self>, RecordError> {
         blocking(move || {
-            records.write(&record, Durability::Power)?;
+            records.write(&record, Durability::Process)?;
             Ok(Self::loaded(records, record))
         })
         .await

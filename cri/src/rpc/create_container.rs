@@ -146,7 +146,7 @@ async fn make(
     };
     pod.create_container(spec).await.map_err(CriError::runtime("create container", &record.id))?;
     let user = built.user;
-    let change = container.update(Durability::Process, move |record| {
+    let change = container.update(Durability::Power, move |record| {
         record.set_phase(ContainerPhase::Created);
         record.user = Some(user);
         record.process = process.unwrap_or_default();

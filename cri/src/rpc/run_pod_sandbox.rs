@@ -163,7 +163,7 @@ async fn set_up(node: &Arc<Node>, sandbox: &Arc<Sandbox>) -> Result<()> {
     let pod = node.runtime.create_pod(spec).await.map_err(CriError::runtime("create pod", &record.id))?;
     sandbox.set_pod(Some(pod.clone()));
     follow::follow(node, sandbox, pod);
-    let change = sandbox.record.update(Durability::Process, move |record| {
+    let change = sandbox.record.update(Durability::Power, move |record| {
         record.set_phase(SandboxPhase::Ready);
         record.ips = ips.iter().map(ToString::to_string).collect();
     });
