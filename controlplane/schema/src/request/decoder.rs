@@ -137,11 +137,12 @@ impl<'a> Decoder<'a> {
             let key = self.lexer.key()?;
             match ty.fields.binary_search_by(|field| field.name.cmp(key.as_ref())) {
                 Ok(place) => {
-                    if seen.again(place) {
+                    let again = seen.again(place);
+                    if again {
                         self.strict_error("duplicate", &key);
                     }
                     if let Some(field) = ty.fields.get(place) {
-                        self.member(ty, field, &mut object)?;
+                        self.member(ty, field, again, &mut object)?;
                     }
                 }
                 Err(_) => {
@@ -155,7 +156,13 @@ impl<'a> Decoder<'a> {
         Ok(Value::Object(object))
     }
 
-    fn member(&mut self, ty: TypeRef, field: &'static Field, object: &mut Map<String, Value>) -> Result<()> {
+    fn member(
+        &mut self,
+        ty: TypeRef,
+        field: &'static Field,
+        again: bool,
+        object: &mut Map<String, Value>,
+    ) -> Result<()> {
         self.path.push(Step::Field(field.name));
         self.context.push((ty, field));
         let value = self.value(&field.shape, field.go_type)?;
@@ -163,7 +170,13 @@ impl<'a> Decoder<'a> {
         self.path.pop();
         match value {
             Some(value) if !omitted(field.presence, &field.shape, &value) => {
-                object.insert(field.name.to_owned(), value);
+                match (object.get_mut(field.name), value) {
+                    // Go decodes a second object into the first.
+                    (Some(Value::Object(first)), Value::Object(second)) if again => merge(first, second),
+                    (_, value) => {
+                        object.insert(field.name.to_owned(), value);
+                    }
+                }
             }
             // A second value of the same name wins, also when it is nothing.
             _ => {
@@ -228,7 +241,7 @@ impl<'a> Decoder<'a> {
                     base64::DecodeError::InvalidByte(at, _)
                     | base64::DecodeError::InvalidLastSymbol(at, _) => at,
                     base64::DecodeError::InvalidLength(at) => at / 4 * 4,
-                    base64::DecodeError::InvalidPadding => compact.len(),
+                    base64::DecodeError::InvalidPadding => compact.len() / 4 * 4,
                 };
                 self.mismatch.get_or_insert_with(|| format!("illegal base64 data at input byte {at}"));
                 Ok(None)
@@ -250,14 +263,16 @@ impl<'a> Decoder<'a> {
                 start.word().to_owned()
             }
         };
-        self.refuse(format!("json: cannot unmarshal {wrong} into Go value of type int32"));
+        let error = self.type_error(&wrong, "int32");
+        self.refuse(error);
         Ok(None)
     }
 
     fn text_scalar(&mut self, shape: &Shape, start: Start) -> Result<Option<Value>> {
         if start != Start::String {
             self.any()?;
-            self.refuse(format!("json: cannot unmarshal {} into Go value of type string", start.word()));
+            let error = self.type_error(start.word(), "string");
+            self.refuse(error);
             return Ok(None);
         }
         let text = self.lexer.string()?;
@@ -352,18 +367,17 @@ impl<'a> Decoder<'a> {
             return;
         }
         let wanted = if go_type.is_empty() { go_name(shape) } else { go_type.to_owned() };
-        self.mismatch = Some(match self.context.last() {
-            None => format!("json: cannot unmarshal {found} into Go value of type {wanted}"),
-            Some((ty, _)) => {
-                let fields: Vec<String> =
-                    self.context.iter().map(|(_, field)| format!("{}{}", field.via, field.name)).collect();
-                format!(
-                    "json: cannot unmarshal {found} into Go struct field {}.{} of type {wanted}",
-                    ty.short_name(),
-                    fields.join(".")
-                )
-            }
-        });
+        self.mismatch = Some(self.type_error(found, &wanted));
+    }
+
+    fn type_error(&self, found: &str, wanted: &str) -> String {
+        let Some((ty, _)) = self.context.last() else {
+            return format!("json: cannot unmarshal {found} into Go value of type {wanted}");
+        };
+        let fields: Vec<String> =
+            self.context.iter().map(|(_, field)| format!("{}{}", field.via, field.name)).collect();
+        let (ty, fields) = (ty.short_name(), fields.join("."));
+        format!("json: cannot unmarshal {found} into Go struct field {ty}.{fields} of type {wanted}")
     }
 
     fn strict_error(&mut self, what: &str, key: &str) {
@@ -382,6 +396,17 @@ impl<'a> Decoder<'a> {
         let error = format!("{what} field {}", go_quote(&path));
         if !self.strict_errors.contains(&error) {
             self.strict_errors.push(error);
+        }
+    }
+}
+
+fn merge(first: &mut Map<String, Value>, second: Map<String, Value>) {
+    for (name, value) in second {
+        match (first.get_mut(&name), value) {
+            (Some(Value::Object(first)), Value::Object(second)) => merge(first, second),
+            (_, value) => {
+                first.insert(name, value);
+            }
         }
     }
 }

@@ -217,3 +217,35 @@ fn no_type_has_more_fields_than_the_decoder_counts() {
         assert!(ty.fields.len() <= 128, "{}", ty.name);
     }
 }
+
+/// Bodies with what upstream's decoder makes of them, one per line.
+const GOLDEN: &str = include_str!("../../testdata/decode.txt");
+
+#[test]
+fn bodies_decode_as_upstream_decodes_them() {
+    let mut wrong = Vec::new();
+    for line in GOLDEN.lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let name = case["kind"].as_str().unwrap();
+        let ty =
+            ["", "apps", "events.k8s.io"].iter().rev().find_map(|group| kind(group, "v1", name)).unwrap();
+        let decoded = decode_json(case["body"].as_str().unwrap().as_bytes(), ty, FieldValidation::Warn);
+        let right = match &decoded {
+            Ok(decoded) => {
+                let strict: Vec<&str> = case
+                    .get("strict")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .collect();
+                case.get("result") == Some(&decoded.value) && strict == decoded.warnings
+            }
+            Err(error) => case.get("error").and_then(Value::as_str) == Some(&error.to_string()),
+        };
+        if !right {
+            wrong.push(format!("{line}\n  {decoded:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} bodies\n{}", wrong.len(), wrong.join("\n"));
+}

@@ -18,6 +18,7 @@ func main() {
 		"protobuf.txt":  protobufCases,
 		"strategic.txt": strategicCases,
 		"managed.txt":   managedCases,
+		"decode.txt":    decodeCases,
 	} {
 		text := strings.Join(lines(), "\n") + "\n"
 		if err := os.WriteFile(filepath.Join(os.Args[1], name), []byte(text), 0o644); err != nil {
