@@ -26,7 +26,7 @@ async fn times_of_a_pod() {
 async fn rounds(node: &Node, host_network: bool) {
     const ROUNDS: usize = 50;
     let mut runtime = node.runtime().await;
-    let (mut up, mut exec, mut down) = (Vec::new(), Vec::new(), Vec::new());
+    let mut times: [Vec<Duration>; 6] = Default::default();
     for round in 0..ROUNDS {
         let mut sandbox = node.sandbox(&format!("m{round}"));
         let mut config = script("c", "exec sleep 1000");
@@ -36,21 +36,30 @@ async fn rounds(node: &Node, host_network: bool) {
             let context = config.linux.as_mut().unwrap().security_context.as_mut().unwrap();
             context.namespace_options.as_mut().unwrap().network = cri::NamespaceMode::Node.into();
         }
-        let start = Instant::now();
+        let mut last = Instant::now();
+        let mut lap = |step: usize| {
+            times[step].push(last.elapsed());
+            last = Instant::now();
+        };
         let pod = runtime.run(&sandbox).await;
+        lap(0);
         let container = runtime.create(&pod, &sandbox, config).await.unwrap();
+        lap(1);
         runtime.begin(&container).await.unwrap();
-        up.push(start.elapsed());
-        let start = Instant::now();
+        lap(2);
         let request =
             cri::ExecSyncRequest { container_id: container.clone(), cmd: vec!["true".into()], timeout: 10 };
         runtime.exec_sync(request).await.unwrap();
-        exec.push(start.elapsed());
-        let start = Instant::now();
-        runtime.remove_pod(&pod).await;
-        down.push(start.elapsed());
+        lap(3);
+        runtime.stop_pod_sandbox(cri::StopPodSandboxRequest { pod_sandbox_id: pod.clone() }).await.unwrap();
+        lap(4);
+        runtime.remove_pod_sandbox(cri::RemovePodSandboxRequest { pod_sandbox_id: pod }).await.unwrap();
+        lap(5);
     }
     let network = if host_network { "host" } else { "pod" };
-    let (up, exec, down) = (median(up), median(exec), median(down));
-    println!("{network} network, p50 of {ROUNDS}: up {up:?}, exec {exec:?}, down {down:?}");
+    let [run, create, start, exec, stop, remove] = times.map(median);
+    println!(
+        "{network} network, p50 of {ROUNDS}: run {run:.1?}, create {create:.1?}, start {start:.1?}, exec {exec:.1?}, \
+         stop {stop:.1?}, remove {remove:.1?}"
+    );
 }
